@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher, get_close_matches
+from pathlib import PurePath
 from typing import TypeVar
 
 Value = TypeVar("Value")
@@ -307,16 +308,36 @@ def nearest(name: str, known: Iterable[str], *, least: float = 0.5) -> str:
     >>> nearest("zzz", ["lora", "ia3"])
     ''
     """
-    known = list(known)
+    found = _closest(name, list(known), least)
+    return f", did you mean {found}?" if found else ""
+
+
+def nearest_file(name: str, beside: Iterable[str]) -> str:
+    """As `nearest`, of files and folders by their names: what files of one kind have in common tells nothing.
+
+    >>> nearest_file("reviws.csv", ["pool.csv", "reviews.csv"]), nearest_file("train.cvs", ["train.csv"])
+    (', did you mean reviews.csv?', ', did you mean train.csv?')
+    >>> nearest_file("x.csv", ["pool.csv", "y.csv"])
+    ''
+    """
+    beside, given = list(beside), PurePath(name)
+    alike = {PurePath(each).stem: each for each in beside if given.suffix and PurePath(each).suffix == given.suffix}
+    if stem := _closest(given.stem, list(alike), 0.5):
+        return f", did you mean {alike[stem]}?"
+    others = [each for each in beside if each not in alike.values()]
+    return nearest(name, others, least=LIKELY if given.suffix else 0.5)
+
+
+def _closest(name: str, known: list[str], least: float) -> str | None:
     if len(name) > _LONGEST_GUESSED:
-        return ""  # a second for some megabytes
+        return None  # a second for some megabytes
     matches = get_close_matches(name, known, cutoff=least) or get_close_matches(
         name.casefold(), [each.casefold() for each in known], cutoff=least
     )
     # Half of the letters are chance in short names: "out" is not meant by "quiet".
     matches = [each for each in matches if _are_alike(name.casefold(), each.casefold())]
     if not matches:
-        return ""
+        return None
     # Two letters that changed places are the more likely typing error: "lroa" means lora, not road.
     matches.sort(key=lambda each: sorted(each) != sorted(name))
-    return f", did you mean {next(each for each in known if matches[0] in (each, each.casefold()))}?"
+    return next(each for each in known if matches[0] in (each, each.casefold()))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from liftune.errors import SpecError, nearest
+from liftune.errors import SpecError, nearest_file
 from liftune.json_text import JsonError, parse_json
 
 
@@ -59,7 +59,9 @@ def _text_of(path: Path, hint: str) -> str:
         data = path.read_bytes()
     except FileNotFoundError:
         beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise SpecError(f"there is no file {path}{nearest(path.name, beside)}", where=str(path), hint=hint) from None
+        raise SpecError(
+            f"there is no file {path}{nearest_file(path.name, beside)}", where=str(path), hint=hint
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SpecError(f"cannot read {path.name}: {reason}", where=str(path), hint=hint) from None

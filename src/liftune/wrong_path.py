@@ -13,7 +13,7 @@ from pathlib import Path
 
 from liftune.addresses import BRING_FOLDER, is_address, shown
 from liftune.data.readers.formats import OPENERS, extension
-from liftune.errors import nearest, pasted
+from liftune.errors import nearest_file, pasted
 from liftune.records.reading import RUN_RECORD
 from liftune.wrong_folder import CARDS, GIVE, KINDS, TAKEN, Folder, Wanted, data_hint, of_pretrained
 
@@ -83,7 +83,7 @@ def _missing(folder: Folder) -> tuple[str, str]:
     above = folder.path.parent
     beside = [folder.named(each) for each in above.iterdir() if each.is_dir()] if above.is_dir() else []
     what = kinds.get(folder.wanted, "model folder")
-    return f"there is no {what} {folder.given}{nearest(folder.given, beside)}", TAKEN[folder.wanted]
+    return f"there is no {what} {folder.given}{nearest_file(folder.given, beside)}", TAKEN[folder.wanted]
 
 
 def _file(folder: Folder) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from liftune.data.answers import Answers
 from liftune.evaluation.contrasts import under_one_correction
+from liftune.evaluation.interval_and_verdict import why_unlike
 from liftune.evaluation.ladder import ContenderLogits, Ladder
 from liftune.evaluation.outside import given_by
 from liftune.records.base import Comparison, Outcome
@@ -88,6 +89,15 @@ def test_an_interval_that_the_correction_does_not_widen_is_said_to_be_of_one_com
     excluding, including = under_one_correction([contrast(0.03, low=0.01), contrast(0.03)])
     assert "is of this comparison alone; the verdict is corrected for all 2" in str(excluding.undecided_because)
     assert "interval" not in str(including.undecided_because)
+
+
+def test_what_was_said_of_a_verdict_goes_with_it_where_the_correction_takes_it_back() -> None:
+    said = why_unlike("better", -0.01, 0.2, 0.03)
+    assert "includes zero" in said
+    for note, left in ((said, None), (f"{said}; few rows", "few rows"), ("few rows", "few rows")):
+        undone, _ = under_one_correction([contrast(0.03, low=-0.01, note=note), contrast(0.03)])
+        assert undone.verdict == "undecided"
+        assert undone.note == left
 
 
 def test_a_verdict_that_near_duplicates_must_not_change_is_corrected_by_its_larger_p_value() -> None:

@@ -43,5 +43,7 @@ def _decided(each: Comparison, corrected: float, contrasts: int, alpha: float) -
         why = f"with {contrasts} contrasts in this run its p-value is {level_digits(corrected)} by Holm's correction"
         if unlike := why_unlike("undecided", each.low, each.high, each.p_value, tests=contrasts):
             why += f" ({unlike})"
-        update |= {"verdict": "undecided", "undecided_because": why}
+        before = why_unlike(each.verdict, each.low, each.high, each.p_value)
+        note = (each.note or "").removeprefix(before).removeprefix("; ") if before else each.note
+        update |= {"verdict": "undecided", "undecided_because": why, "note": note or None}
     return each.model_copy(update=update)

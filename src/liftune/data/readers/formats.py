@@ -34,7 +34,7 @@ from liftune.data.readers.sheets import file_and_sheet, open_sheet
 from liftune.data.readers.streams import Stream, named_in_text
 from liftune.data.readers.table import Table
 from liftune.data.readers.text_encoding import RawFile
-from liftune.errors import DataError, nearest
+from liftune.errors import DataError, nearest_file
 from liftune.files import expanded
 
 
@@ -252,7 +252,7 @@ def beside(path: Path) -> str:
     except OSError:
         return ""
     kind = extension(path.name)
-    return nearest(path.name, (name for name in names if kind not in OPENERS or extension(name) in OPENERS))
+    return nearest_file(path.name, (name for name in names if kind not in OPENERS or extension(name) in OPENERS))
 
 
 def is_data(path: Path | Traversable) -> bool:

@@ -11,6 +11,7 @@ from liftune.records.learning_curve import BreakEven
 from liftune.records.run import EvaluationRecord, RunRecord, TuneRecord
 from liftune.reports.base import SECTIONS, ReportTable, Section
 from liftune.reports.sections.learning_curve import break_even_rows
+from liftune.reports.sections.summary import outside_warnings
 from liftune.tasks import task_of
 
 _CORRECTED = (
@@ -25,11 +26,6 @@ _EVALUATED = (
     "These answers were made elsewhere. They are scored on the same test examples as the model, which is compared with "
     f"each; {_CORRECTED}"
 )
-
-
-def outside_warnings(record: RunRecord) -> list[str]:
-    """Why the score of each may say nothing."""
-    return [f"{each.name}: {said}." for each in record.contenders if each.outside for said in each.outside.warnings]
 
 
 @SECTIONS.entry(

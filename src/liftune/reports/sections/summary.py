@@ -6,14 +6,13 @@ In: a TuneRecord.  Out: one Section.  Not here: the verdict's words (headline.py
 from __future__ import annotations
 
 from liftune.formatting import interval
-from liftune.records.run import TuneRecord
+from liftune.records.run import RunRecord, TuneRecord
 from liftune.reports.base import SECTIONS, Section, damage_of, is_random
 from liftune.reports.charts import Dots
 from liftune.reports.sections.claims import recommendation
 from liftune.reports.sections.comparisons import sentence, telling
 from liftune.reports.sections.coverage import constant_answers, coverage_sentences
 from liftune.reports.sections.headline import headline, method_headline
-from liftune.reports.sections.outside import outside_warnings
 
 
 @SECTIONS.entry("short", summary="The verdict in plain words, and warnings.", chapter="short")
@@ -102,3 +101,8 @@ def _all_scores(record: TuneRecord) -> Dots:
         strong="tuned",
         weak=frozenset(each.name for each in record.contenders if is_random(each)),
     )
+
+
+def outside_warnings(record: RunRecord) -> list[str]:
+    """Why the score of each may say nothing."""
+    return [f"{each.name}: {said}." for each in record.contenders if each.outside for said in each.outside.warnings]
