@@ -235,10 +235,8 @@ def _suspiciously_right(by_row: Mapping[str, Target], splits: Splits, columns: A
         return ()
     what = "label" if task_of(splits.task).outputs_labels else "value"
     rows = f"all {len(test):,}" if not other else f"all but {other:,} of {len(test):,}"
-    said = (
-        f"in {rows} test rows the answer is the data's own {what}: check that it is no copy of it, whose score would "
-    )
-    said += "say nothing"
+    copied = "check that it is no copy of it, whose score would say nothing"
+    said = f"in {rows} test rows the answer is the data's own {what}: {copied}"
     if columns.answer is None:
         return (f"{said} (read by the {'marks' if columns.marks else 'probabilities'} of each label)",)
     otherwise = "" if columns.named else "; if another column holds the answers, name that one answer"
