@@ -92,5 +92,11 @@ def _build(source: Path, definitions: Mapping[str, int], compiler: str, library:
                 built.chmod(0o500)
                 os.replace(built, library)
                 return
-            said = said or next(iter(done.stderr.strip().splitlines()), f"exit code {done.returncode}")
+            said = said or _complaint(done.stderr) or f"exit code {done.returncode}"
     raise NotBuiltError(f"{compiler} failed: {said}")
+
+
+def _complaint(printed: str) -> str:
+    """The line that says what is wrong: the first with an error, else the first of all."""
+    lines = printed.strip().splitlines()
+    return next((line for line in lines if "error" in line), next(iter(lines), ""))

@@ -170,7 +170,7 @@ def checkup_sections(checkup: Checkup) -> list[Section]:
 def _machine(checkup: Checkup) -> Section:
     rows = [
         ("devices", ", ".join(checkup.devices), "usable by torch, best first"),
-        ("CPU", checkup.processor, "as the system names it"),
+        ("CPU", checkup.processor, "as the system names it, with its fastest arithmetic"),
         ("threads", str(checkup.threads), "used by torch; OMP_NUM_THREADS changes it"),
         (
             "bfloat16",
