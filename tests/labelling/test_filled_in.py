@@ -216,6 +216,26 @@ def test_a_file_without_its_texts_is_refused(
     assert "a column that is named text" in said
 
 
+def test_a_column_that_the_file_lacks_is_refused(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text,note,label\nso cold,so warm,joy\n")
+    for named in ("txt", "text,body"):
+        with pytest.raises(DataError) as caught:
+            read_back(tmp_path / "in.csv", run, text=named)
+        assert "'txt'" in str(caught.value) or "'body'" in str(caught.value)
+    _, rows = read_back(tmp_path / "in.csv", run, text="note")
+    assert [row["note"] for row in rows] == ["so warm"]
+
+
+def test_a_column_of_the_pool_alone_is_said(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "pool.jsonl").write_text('{"body": "so cold"}\n{"body": "so warm"}\n')
+    (tmp_path / "in.csv").write_text("text,label\nso cold,joy\n")
+    found, rows = read_back(tmp_path / "in.csv", run, pool=str(tmp_path / "pool.jsonl"), text="body")
+    assert [row["text"] for row in rows] == ["so cold"]
+    assert any("'body' is read in the pool alone" in note for note in found.notes)
+    with pytest.raises(DataError, match="'other'"):
+        read_back(tmp_path / "in.csv", run, pool=str(tmp_path / "pool.jsonl"), text="other", overwrite=True)
+
+
 def test_another_column_that_is_taken_for_the_texts_is_said(run: Path, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("row,note,suggestion,label\n1,quite sure of this,joy,love\n", encoding="utf-8")
     found, lines = read_back(tmp_path / "in.csv", run)

@@ -21,7 +21,7 @@ from liftune.data.column_names import LABELS, TEXTS, known_name
 from liftune.data.readers.formats import FORMATS, extension
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.sources import find_parts
-from liftune.data.readers.streams import Line
+from liftune.data.readers.streams import Line, Stream
 from liftune.data.targets import is_missing
 from liftune.data.tuned_on import TunedOn, hash_of
 from liftune.errors import ArtifactError, DataError, LiftuneError, SpecError, amount, first_of, pasted
@@ -188,8 +188,7 @@ def _read(options: ImportOptions, pairs: bool, known: TextColumns | None) -> tup
     answers, columns = _exported(source, options) or _tabled(source, options)
     columns = tuple(name for name in columns if name.casefold() not in OWN and name.casefold() not in ADDED)
     stream = stream_of_rows(source, columns, [each.cells for each in answers])
-    text, second = (name if name in columns else None for name in (options.text, options.text_pair))
-    texts = Texts.of(stream, pairs=pairs, text=text, text_pair=second, known=known)
+    texts, notes = _texts(stream, options, pairs=pairs, known=known)
     names = [name for name, _ in texts.joined] or [texts.text, *filter(None, (texts.text_pair,))]
     names += [texts.text_pair] if texts.joined and texts.text_pair else []
     found: dict[bytes, _Given] = {}
@@ -206,8 +205,28 @@ def _read(options: ImportOptions, pairs: bool, known: TextColumns | None) -> tup
         held = (*(before.answers if before else ()), each)
         found[hash_of(row)] = replace(before, answers=held) if before else _Given(row, cells, each.place, held)
     usual = known_name((*(known.texts if known else ()), *TEXTS), (texts.text,))
-    guessed = f"texts are read from the column {texts.text!r}, the only one left; --text names another"
-    return list(found.values()), blank, () if text or usual or pairs else (guessed,)
+    if not (options.text or usual or pairs):
+        notes = (f"texts are read from the column {texts.text!r}, the only one left; --text names another",)
+    return list(found.values()), blank, notes
+
+
+def _texts(
+    stream: Stream, options: ImportOptions, *, pairs: bool, known: TextColumns | None
+) -> tuple[Texts, tuple[str, ...]]:
+    """Which columns hold the texts; --text may name those of the pool alone, where there is one, and that is said.
+
+    Raises:
+        DataError: they are unclear, or a named one is in neither.
+    """
+    named = options.text, options.text_pair
+    try:
+        return Texts.of(stream, pairs=pairs, text=named[0], text_pair=named[1], known=known), ()
+    except DataError:
+        if not options.pool or not any(named):
+            raise
+        texts = Texts.of(stream, pairs=pairs, known=known)
+    lacking = " and ".join(repr(name) for name in named if name)
+    return texts, (f"{lacking} is read in the pool alone: {stream.where} has its texts in {texts.text!r}",)
 
 
 def _exported(source: str, options: ImportOptions) -> tuple[list[Answered], tuple[str, ...]] | None:
