@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all test-faults test-gpu test-load test-quant test-trackers fuzz check check-deps docs site bench bench-quick bench-predict bench-serve clean
+.PHONY: demo test test-all test-faults test-gpu test-load test-quant test-trackers fuzz check check-deps docs site bench bench-quick bench-predict bench-serve bench-gpu clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -80,6 +80,10 @@ bench-predict: .venv/bench
 bench-serve: .venv/bench
 	$(BIN)/python -m benchmarks serve $(BENCH)
 	$(BIN)/python -m benchmarks many $(BENCH)
+
+# On a machine with a CUDA device: PYTHON names an interpreter with torch for it and what `.[bench]` and test-gpu want.
+bench-gpu: test-gpu
+	PYTHONPATH=src $(PYTHON) -m benchmarks gpu $(BENCH)
 
 docs: .venv/dev
 	$(BIN)/python tools/make_methods_doc.py

@@ -15,6 +15,7 @@ from pathlib import Path
 MODES = {
     "speed": "rows and tokens a second and peak memory of every contender",
     "quick": "three ratios in a few minutes, beside those that were last kept for this processor",
+    "gpu": "all of these that a CUDA device is asked, in ten minutes and one JSON",
     "accuracy": "test accuracy of two contenders over seeds, and the interval of their difference",
     "time-to-accuracy": "seconds to the validation accuracy that best stock ends with",
     "defaults": "liftune's defaults on many data sets, against four other ways on the same rows",
@@ -108,7 +109,8 @@ def parser() -> argparse.ArgumentParser:
     add_long(parsers["long"])
     add_explain(parsers["explain"])
     add_few(parsers["few"])
-    apart = {"predict", "quick", "defaults", "label", "long", "explain", "few"}
+    add_gpu(parsers["gpu"])
+    apart = {"gpu", "predict", "quick", "defaults", "label", "long", "explain", "few"}
     for mode in (mode for name, mode in parsers.items() if name not in apart):
         mode.add_argument("--train", default="sample:emotions", help="file, folder or sample of train rows")
         mode.add_argument("--test", help="file of test rows; the source's own, or split off from train, if not given")
@@ -162,6 +164,17 @@ def add_quick(mode: argparse.ArgumentParser) -> None:
     mode.add_argument("--repeats", type=int, default=2, help="rounds in turn")
     mode.add_argument("--kept", default=str(KEPT), help="file of figures by processor")
     mode.add_argument("--keep", action="store_true", help="put these figures there, in place of this processor's")
+
+
+def add_gpu(mode: argparse.ArgumentParser) -> None:
+    """Options of `gpu`."""
+    from benchmarks.gpu import SIZES
+
+    mode.add_argument("--minutes", type=float, default=8.0, help="after which no part is begun or gone on with")
+    mode.add_argument("--parts", type=lambda text: text.split(";"), default=[], help="'NAME;NAME' instead of all")
+    mode.add_argument("--size", default="whole", choices=tuple(SIZES), help="of the models that are drawn")
+    mode.add_argument("--repeats", type=int, default=3, help="rounds in turn")
+    mode.add_argument("--out", default=str(RESULTS), help="folder for JSON")
 
 
 def add_accuracy(mode: argparse.ArgumentParser) -> None:
@@ -274,8 +287,11 @@ def add_few(mode: argparse.ArgumentParser) -> None:
 
 def add_best_stock(mode: argparse.ArgumentParser) -> None:
     """How best-stock is searched for."""
+    from benchmarks.search import GRID
+
     mode.add_argument("--best-stock", default="", help="ATTENTION:ROWSxACCUMULATION:WEIGHTS, instead of a search")
     mode.add_argument("--search-rows", type=int, default=192, help="train rows of each try of the search")
+    mode.add_argument("--grid", type=lambda text: text.split(","), default=list(GRID), help="what it tries: CONFIG,...")
 
 
 if __name__ == "__main__":

@@ -10,12 +10,14 @@ TARGETS = {
     "distilbert": ("q_lin", "k_lin", "v_lin"),
     "bert": ("query", "key", "value"),
     "roberta": ("query", "key", "value"),
+    "qwen2": ("q_proj", "k_proj", "v_proj"),
 }
 #: config.model_type -> the modules of a new head. PEFT alone would leave DistilBERT's first one random and untrained.
 HEADS = {
     "distilbert": ("pre_classifier", "classifier"),
     "bert": ("classifier",),
     "roberta": ("classifier",),
+    "qwen2": ("score",),
 }
 
 

@@ -87,7 +87,7 @@ def settle_stock(
     if not config:
         show.say("searching the fastest stock configuration")
         few = replace(work, rows=whole_steps(min(work.rows, arguments.search_rows)), epochs=1, score="")
-        config, searched = search(few, reported(launch))
+        config, searched = search(few, reported(launch), arguments.grid)
     show.say(f"best stock: {config}")
     return {**works, "best-stock": replace(work, config=config)}, searched
 
