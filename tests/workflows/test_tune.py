@@ -14,6 +14,7 @@ from tiny_models import save_tiny
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import liftune
+from liftune.errors import ModelError
 from liftune.hardware.measure import MachineFacts
 from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
@@ -204,3 +205,11 @@ def test_the_record_survives_json(ran: tuple[TuneRecord, Path]) -> None:
     assert next(iter(values)) == "schema"
     del values["seal"]  # checked and taken off where a record is read
     assert TuneRecord.model_validate(values) == record
+
+
+@pytest.mark.parametrize("options", [{"model": "./nothing"}, {"zero_shot": "./nothing"}])
+def test_a_model_that_is_not_there_is_refused_before_any_row_is_read(options: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="there is no model folder") as caught:
+        liftune.tune(tmp_path / "no such rows.csv", out=tmp_path / "run", **options)
+    assert caught.value.where.replace("_", "-").endswith(next(iter(options)).replace("_", "-"))
+    assert not (tmp_path / "run").exists()

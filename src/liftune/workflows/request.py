@@ -24,6 +24,7 @@ from liftune.data.splits import Splits
 from liftune.errors import EXTRAS, DataError, SpecError, nearest, need
 from liftune.hardware.accelerations import check_accelerations
 from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit, metrics_of
+from liftune.models.checkpoint import locate
 from liftune.models.methods.registry import Method, check_four_bits, find_method, parse_options
 from liftune.models.zero_shot_ways import check_model
 from liftune.option_values import AUTO_FOLDS, ZERO_SHOT
@@ -103,6 +104,8 @@ def check_request(spec: RunSpec, rows: RowsInMemory | None = None, *, overwrite:
     check_base_precision(spec, method)
     check_accelerations(spec.train.accelerations or ())
     folder = RunFolder.create(spec.out, name=run_name(spec), overwrite=overwrite)
+    if not spec.method.start:  # a run that goes on from another has that one's base
+        locate(spec.model.name)
     for check in checks_of_sources(spec):
         check()
     beginning = rows_to_go_on(spec, rows) if spec.method.start else None
@@ -120,9 +123,10 @@ def check_request(spec: RunSpec, rows: RowsInMemory | None = None, *, overwrite:
 
 
 def checks_of_sources(spec: RunSpec) -> tuple[Callable[[], None], ...]:
-    """What can be refused of answers, costs and descriptions before any row is read: each raises what is wrong."""
+    """What can be refused of contenders from elsewhere before any row is read: each raises what is wrong."""
     answers = spec.evaluation.answers.items()
     return (
+        *((partial(check_model, spec.evaluation.zero_shot),) if spec.evaluation.zero_shot is not None else ()),
         lambda: refuse_cost_of_nothing(spec),
         *(partial(check_source, name, source) for name, source in answers),
         lambda: check_described(spec),
@@ -183,7 +187,6 @@ def check_zero_shot(spec: RunSpec, splits: Splits) -> Descriptions | None:
     Raises:
         SpecError: a task without labels; names that say nothing.
         DataError: as `read_descriptions`.
-        ModelError: there is no such model.
     """
     evaluation = spec.evaluation
     if evaluation.zero_shot is None:
@@ -194,13 +197,9 @@ def check_zero_shot(spec: RunSpec, splits: Splits) -> Descriptions | None:
             where="--zero-shot",
             hint="leave it out, or give its numbers as --answers NAME=FILE",
         )
-    found = (
-        names_as_words(splits.labels)
-        if evaluation.describe is None
-        else read_descriptions(evaluation.describe, splits.labels)
-    )
-    check_model(evaluation.zero_shot)
-    return found
+    if evaluation.describe is None:
+        return names_as_words(splits.labels)
+    return read_descriptions(evaluation.describe, splits.labels)
 
 
 def refuse_cost_of_nothing(spec: RunSpec) -> None:
