@@ -14,6 +14,7 @@ import liftune
 from liftune.data.inspect import inspect
 from liftune.data.label_lists import pieces
 from liftune.data.load import load
+from liftune.data.separators import separator_note
 from liftune.data.spellings import spelt_alike
 from liftune.errors import DataError
 from liftune.reports.sections.inspection import inspection_sections
@@ -138,3 +139,10 @@ def test_hints_on_data_quote_what_they_take_from_the_data():
                     if shown != "role" and not shown.startswith(("pasted(", "shlex.quote(", "_typed(")):
                         found.append(f"{path.name}:{node.lineno} {match[1]} {shown}")
     assert not found, "\n".join(found)
+
+
+def test_shares_and_days_are_no_lists_of_labels_but_names_may_be() -> None:
+    assert separator_note(["4/5", "5/5", "5/5", "1/5"]) == ()
+    assert separator_note(["2026/12/01", "2026/12/02"]) == ()
+    (said,) = separator_note(["anger/fear", "anger", "fear", "joy"])
+    assert '--label-separator "/"' in said

@@ -93,6 +93,8 @@ def find_separators(texts: Sequence[str]) -> list[tuple[str, float]]:
         joint = {kind: each for kind, each in joint.items() if len(each) > 1}
         if separator == " ":
             joint = {kind: each for kind, each in joint.items() if all(_DIGITS.fullmatch(piece) for piece in each)}
+        if separator == "/":  # 4/5 is a share, 2026/12/01 a day
+            joint = {kind: each for kind, each in joint.items() if not all(_DIGITS.fullmatch(piece) for piece in each)}
         if joint:
             counts = Counter(piece for each in joint.values() for piece in set(each))
             known = sum(piece in kinds or count > 1 for piece, count in counts.items())
