@@ -151,9 +151,7 @@ def test_several_seeds_are_listed_their_mean_is_the_value_and_the_best_by_valida
     scores = [max(epoch["validation"]["accuracy"] for epoch in log["epochs"]) for log in logs]
     best = [contender["seeds"][scores.index(max(scores))]]
     if ("bfloat16", "on") in [(each["choice"], each["value"]) for each in single.found["plan"]]:
-        best = contender[
-            "seeds"
-        ]  # so little was learnt that rounding, which scores in float32 have not, decides labels
+        best = contender["seeds"]  # so little was learnt that rounding decides labels
     folder = RunFolder.open(single.run)
     right = folder.logits("tuned").argmax(axis=1)
     labels = np.array([single.found["labels"].index(each) for each in folder.split("test").targets])
