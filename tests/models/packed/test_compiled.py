@@ -139,6 +139,29 @@ def test_scores_far_below_zero_leave_gradients_finite(dtype: str) -> None:
     assert float((found[0] - found[1]).abs().max()) <= 3e-2 * float(found[1].abs().max())
 
 
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+@pytest.mark.parametrize("size", [24, 32])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_scratch_memory_is_as_large_as_said_and_read_after_it_is_written(
+    lengths: tuple[int, ...], size: int, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, empty, given = kernel(size, dtype), torch.empty, []
+
+    def guarded(*shape: int, **options: object) -> Tensor:
+        if len(shape) != 1 or options != {"dtype": torch.float32}:
+            return empty(*shape, **options)
+        given.append(torch.full((shape[0] + 64,), float("nan")))
+        given[-1][shape[0] :] = 7.0
+        return given[-1]
+
+    monkeypatch.setattr(torch, "empty", guarded)
+    results = computed(found, lengths, size, getattr(torch, dtype), 0.3)
+    monkeypatch.undo()
+    assert all(each.isfinite().all() for each in results)
+    assert len(given) >= 2
+    assert all((each[-64:] == 7.0).all() for each in given)
+
+
 @pytest.mark.parametrize(("dtype", "first_only"), [(torch.float64, False), (torch.float32, True)])
 def test_other_precisions_and_first_tokens_alone_are_computed_in_tiles(dtype: torch.dtype, first_only: bool) -> None:
     packing = Packing.of((5, 9), 9)
