@@ -210,7 +210,7 @@ def test_spelling_variants_are_the_datas_labels_and_said(spelling: str) -> None:
     found = read([{**each, "answer": spelling if each["answer"] == "a" else "b"} for each in TEST])
     assert set(found.targets.values()) == {"a", "b"}
     if spelling.strip() != "a":
-        assert any("read as the data's labels" in note for note in found.notes)
+        assert any("read as labels that are spelt otherwise" in note for note in found.notes)
 
 
 def test_two_spellings_of_one_label_are_both_read() -> None:
@@ -221,7 +221,7 @@ def test_two_spellings_of_one_label_are_both_read() -> None:
 
 
 def test_unknown_labels_are_refused_with_what_the_data_have() -> None:
-    with pytest.raises(DataError, match=r"no label of the data: 'c' \(1\).*'a', 'b'") as error:
+    with pytest.raises(DataError, match=r"no label here: 'c' \(1\).*'a', 'b'") as error:
         read([*TEST[1:], {**TEST[0], "answer": "c"}])
     assert "empty" in str(error.value.hint)
     blank = read([*TEST[1:], {**TEST[0], "answer": ""}])
@@ -238,7 +238,7 @@ def test_unknown_labels_are_refused_with_what_the_data_have() -> None:
 )
 def test_only_a_label_that_is_really_near_is_suggested(answer: str, labels: tuple[str, ...], near: str | None) -> None:
     splits = splits_of(TaskKind.SINGLE_LABEL, labels, labels)
-    with pytest.raises(DataError, match="no label of the data") as error:
+    with pytest.raises(DataError, match="no label here") as error:
         read([{"text": "test 0", "answer": answer}, {"text": "test 1", "answer": labels[1]}], splits)
     assert (f"did you mean {near}?" if near else "; the data have") in error.value.message
     assert ("did you mean" in error.value.message) == bool(near)
@@ -326,7 +326,7 @@ def test_known_labels_beside_each_other_are_several(separator: str) -> None:
     assert any(f"4 answers with {separator.strip(' ')!r} between known labels" in note for note in found.notes)
     mixed = [*rows[:3], {**rows[3], "answer": '["x", "y"]'}, {**rows[4], "answer": "X"}]
     assert read(mixed, splits).targets[splits.test.ids[3]] == ("x", "y")
-    with pytest.raises(DataError, match="no label of the data: 'z'"):
+    with pytest.raises(DataError, match="no label here: 'z'"):
         read([{**rows[0], "answer": f"x{separator}z"}], splits)
 
 
@@ -442,7 +442,7 @@ def test_probabilities_of_unknown_labels_are_refused_as_answers_are() -> None:
     """{"A ": .4, "bb": .6} became a, 1.0."""
     for held in ({"A ": 0.4, "bb": 0.6}, {"a": 0.4, "A": 0.6}):
         for rows in (TEST, [{"text": each["text"]} for each in TEST]):
-            with pytest.raises(DataError, match=r"no label of the data: 'bb'|'a' has two probabilities") as error:
+            with pytest.raises(DataError, match=r"no label here: 'bb'|'a' has two probabilities") as error:
                 read([{**each, "probabilities": held} for each in rows])
             assert error.value.where
             assert error.value.hint
@@ -467,7 +467,7 @@ def test_labels_without_a_probability_are_said() -> None:
         assert any("1 label has a column of its own ('a'), and 'b' has none" in note for note in found.notes)
     more = read([{**each, "prob_a": 0.6, "prob_b": 0.4, "prob_bb": 0.1} for each in TEST])
     assert more.shares is not None
-    assert any("of no label of the data are not used: prob_bb" in note for note in more.notes)
+    assert any("of no label here are not used: prob_bb" in note for note in more.notes)
 
 
 # Validation ------------------------------------------------------------------------------------------------

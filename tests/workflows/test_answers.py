@@ -115,7 +115,7 @@ def test_what_was_made_elsewhere_predicts_nothing(run: TuneRecord) -> None:
     ("answers", "options", "said"),
     [
         ("text,answer\nno such text,anger\n", [], "no row of gpt is one of the data"),
-        ("text,answer\n{text},rage\n", [], "no label of the data: 'rage'"),
+        ("text,answer\n{text},rage\n", [], "no label here: 'rage'"),
         ("text,answer\n{text},anger\n{text},<b>joy</b>\n", [], "twice, differently"),
         ("text,answer\n{text},anger\n", ["--metric", "log_loss"], "log_loss reads probabilities"),
         ("text,answer\n{text},anger\n", ["--cost", "gtp=1"], "did you mean gpt"),

@@ -294,14 +294,14 @@ def _in_own_labels(
         named = first_of([f"{each!r} ({counts[each]:,})" for each in unknown], _NAMED)
         near = nearest(unknown[0], known, least=LIKELY) if len(unknown) == 1 else ""
         raise DataError(
-            f"{name} answers what is no label of the data: {named}{near}; the data have "
+            f"{name} answers what is no label here: {named}{near}; the labels are "
             f"{first_of([repr(each) for each in known], 8)}",
             where=table.place(first),
-            hint="write the data's label, or leave the cell empty: a row without an answer counts as wrong",
+            hint="write one of these, or leave the cell empty: a row without an answer counts as wrong",
         )
     if partner:
         said = first_of([f"{label!r} as {own!r}" for label, own in partner.items()], _NAMED)
-        notes = (*notes, f"answers read as the data's labels: {said}")
+        notes = (*notes, f"answers read as labels that are spelt otherwise: {said}")
     own = {label: partner.get(label) or label for label in counts}
     return {i: _renamed(target, own) for i, target in targets.items()}, notes
 
