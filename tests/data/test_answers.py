@@ -240,7 +240,7 @@ def test_only_a_label_that_is_really_near_is_suggested(answer: str, labels: tupl
     splits = splits_of(TaskKind.SINGLE_LABEL, labels, labels)
     with pytest.raises(DataError, match="no label here") as error:
         read([{"text": "test 0", "answer": answer}, {"text": "test 1", "answer": labels[1]}], splits)
-    assert (f"did you mean {near}?" if near else "; the data have") in error.value.message
+    assert (f"did you mean {near}?" if near else "; the labels are") in error.value.message
     assert ("did you mean" in error.value.message) == bool(near)
 
 

@@ -121,7 +121,7 @@ def _unused_shares(columns: Sequence[str], labels: Sequence[str], by_label: Mapp
     if by_label:
         strangers = [each for each in named if each not in by_label.values()]
         some_named = any(each in by_label.values() for each in named)
-        said = f"columns of probabilities of no label of the data are not used: {first_of(strangers, _NAMED)}"
+        said = f"columns of probabilities of no label here are not used: {first_of(strangers, _NAMED)}"
         return (said,) if strangers and some_named else ()
     of = {label: known_name((label,), columns) or known_name((label,), named.values()) for label in labels}
     lacking = [label for label, column in of.items() if column is None]

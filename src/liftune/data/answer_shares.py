@@ -141,10 +141,10 @@ class _Rows:
             own = name if name in known else self._own.get(name) or partner_of(name, known)
             if own is None:
                 raise DataError(
-                    f"a probability is of what is no label of the data: {name!r}{nearest(name, known, least=LIKELY)}; "
-                    f"the data have {first_of([repr(each) for each in known], 8)}",
+                    f"a probability is of what is no label here: {name!r}{nearest(name, known, least=LIKELY)}; "
+                    f"the labels are {first_of([repr(each) for each in known], 8)}",
                     where=self._table.place(position),
-                    hint="name the labels as the data do, or take the column of probabilities out of the file",
+                    hint="name the labels so, or take the column of probabilities out of the file",
                 )
             if own in found:
                 raise DataError(
