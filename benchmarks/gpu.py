@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -143,7 +145,9 @@ def measured(part: Part, out: Path, ends: float, start: Start) -> dict[str, Any]
         code, printed = start(tuning(Path(run_folder)), left)
         if code:
             return {"missing": failure(code, printed)}
-    code, printed = start([sys.executable, "-m", "benchmarks", *part.arguments, "--out", str(out)], left)
+    code, printed = start(
+        [sys.executable, "-m", "benchmarks", *part.arguments, "--out", str(out)], ends - time.monotonic()
+    )
     if code:
         return {"missing": failure(code, printed), "seconds": time.monotonic() - began}
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(out.glob("*.json"))}
@@ -163,21 +167,22 @@ def failure(code: int, printed: str) -> str:
     return f"not run: no time was left after {last!r}" if code == TIMED_OUT else f"failed with exit code {code}: {last}"
 
 
-#: The exit code of what was stopped.
-TIMED_OUT = -9
+#: The exit code of what was stopped, as of `timeout`; -9 is what was killed for its memory.
+TIMED_OUT = 124
 
 
 def started(command: Sequence[str], seconds: float) -> tuple[int, str]:
     """Run it from the checkout; what it printed is shown too."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
     try:
-        done = subprocess.run(
-            command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds
-        )
-    except subprocess.TimeoutExpired as late:
-        said = late.stdout or b""
-        return TIMED_OUT, said.decode(errors="replace") if isinstance(said, bytes) else said
-    show.say(done.stdout)
-    return done.returncode, done.stdout
+        printed, _ = process.communicate(timeout=max(0.0, seconds))
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # its contenders too, which would keep the device busy
+        return TIMED_OUT, process.communicate()[0]
+    show.say(printed)
+    return process.returncode, printed
 
 
 def write_rows(folder: Path, count: int, joined: int) -> None:

@@ -308,8 +308,8 @@ def main(command: Command, place: Path, at: str, kills: int, options: dict[str, 
         again = {**options, **command.again[number % len(command.again)]}
         code = ended(fork(partial(command.run, again, out, stages)))
         line["differ"] = differences(expected, files_of(out)) if code == 0 else [f"it ended with exit code {code}"]
-        if code == 2 and line["opened"] == "whole" and command.once:
-            line["differ"] = []  # what is there is whole, and is not written over
+        if code == 2 and line["opened"] == "whole":  # what is there is whole, and is not written over
+            line["differ"] = [] if command.once else differences(expected, files_of(out))
         print(json.dumps(line), flush=True)
         if not line["differ"]:
             shutil.rmtree(out)
