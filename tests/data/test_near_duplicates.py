@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import tracemalloc
 from itertools import combinations
 from pathlib import Path
 
@@ -166,6 +167,24 @@ print(sorted(find_near(rows, 0.5).links.items()))
         for seed in range(3)
     }
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("words", [12, 400], ids=["short", "long"])
+def test_comparing_many_alike_rows_takes_little_memory_and_the_same_links_come_of_any_block(monkeypatch, words):
+    """A row has up to 16 candidates: the shingles of all pairs at once took most of a run's memory."""
+    rng = random.Random(1)
+    form = " ".join(f"{rng.randrange(10**6):06d}" for _ in range(words))
+    rows = [f"{form} {i}" for i in range(1500)]
+    tracemalloc.start()
+    try:
+        near = find_near(rows, 0.9)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(near.links) == 1500
+    assert peak < 64 * 2**20
+    monkeypatch.setattr(near_duplicates, "_COMPARED", 1000)
+    assert find_near(rows, 0.9).links == near.links
 
 
 def test_most_pairs_just_at_the_threshold_are_found_among_many_rows(monkeypatch):

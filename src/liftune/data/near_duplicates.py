@@ -42,8 +42,8 @@ _RECALL = 0.99
 #: In a bucket of more rows than this, each is compared with the first few and the next few only: in so large a
 #: cluster one partner is enough.
 _LARGE_BUCKET, _FEW = 32, 8
-#: Shingles hashed at once, so that they stay in the CPU's cache; pairs compared at once.
-_CHUNK, _PAIRS = 2**16, 2**18
+#: Shingles hashed at once, so that they stay in the CPU's cache; numbers of pairs compared at once, for memory's sake.
+_CHUNK, _COMPARED = 2**16, 2**20
 
 Key = tuple[str, ...]
 
@@ -194,10 +194,15 @@ def _jaccards_of(sets: Iterable[set[str]], first: Ints, second: Ints) -> NDArray
     """(P,) `_jaccard` of each pair of positions; 0 where both are empty."""
     member, sizes = _members(sets)
     found = np.empty(len(first))
-    for at in range(0, len(first), _PAIRS):
-        a, b = first[at : at + _PAIRS], second[at : at + _PAIRS]
+    read = np.cumsum(sizes[first] + sizes[second])
+    start = 0
+    while start < len(first):
+        before = read[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(read, before + _COMPARED, side="right")))
+        a, b = first[start:stop], second[start:stop]
         shared = np.asarray(member[a].multiply(member[b]).sum(axis=1))
-        found[at : at + _PAIRS] = shared / np.maximum(sizes[a] + sizes[b] - shared, 1)
+        found[start:stop] = shared / np.maximum(sizes[a] + sizes[b] - shared, 1)
+        start = stop
     return found
 
 
@@ -289,8 +294,9 @@ def _candidates(members: Ints, signatures: NDArray[np.uint32], threshold: float)
     for start in range(0, _FUNCTIONS - size + 1, size):
         band = np.ascontiguousarray(signatures[:, start : start + size])
         first, second = _sharing(band.view(np.dtype((np.void, band.itemsize * size)))[:, 0])
-        for at in range(0, len(first), _PAIRS):
-            a, b = first[at : at + _PAIRS], second[at : at + _PAIRS]
+        pairs = _COMPARED // _FUNCTIONS
+        for at in range(0, len(first), pairs):
+            a, b = first[at : at + pairs], second[at : at + pairs]
             agree = (signatures[a] == signatures[b]).mean(axis=1) >= least
             yield members[a[agree]], members[b[agree]]
 
