@@ -111,6 +111,7 @@ INLINE vec exponential(vec x) {
 #define STEP 2
 typedef uint32_t word __attribute__((may_alias));
 typedef ivec words;
+INLINE words load_words(const word *at) { return (words)_mm512_loadu_si512(at); }
 INLINE words every(word x) { return (words)_mm512_set1_epi32((int)x); }
 INLINE vec add_product(vec total, words a, words b) {
     return (vec)_mm512_dpbf16_ps((__m512)total, (__m512bh)a, (__m512bh)b);
@@ -119,16 +120,13 @@ INLINE vec add_product(vec total, words a, words b) {
 #define STEP 1
 typedef float word __attribute__((may_alias));
 typedef vec words;
+/* Not by memcpy: gcc goes through memory for it, where a register has 256 bits. */
+INLINE words load_words(const word *at) { return load(at); }
 INLINE words every(word x) { return all(x); }
 INLINE vec add_product(vec total, words a, words b) { return total + a * b; }
 #endif
 /* Words of a head's numbers. */
 #define DEPTH (HEAD / STEP)
-INLINE words load_words(const word *at) {
-    words x;
-    memcpy(&x, at, sizeof x);
-    return x;
-}
 
 /* scores (rows, width) = queries (rows, DEPTH) x keys (DEPTH, width), for at most ROWS rows. */
 INLINE void some_scores(const int rows, const word *queries, const word *keys, int64_t width, float *scores) {
