@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all test-faults test-gpu test-load test-quant test-trackers fuzz check check-deps docs site bench bench-quick bench-predict bench-serve bench-gpu clean
+.PHONY: demo test test-all test-faults test-gpu test-load test-quant test-trackers fuzz check check-deps docs site bench bench-quick bench-predict bench-serve bench-gpu wheels clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -67,7 +67,7 @@ check: .venv/dev
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(BENCH)
 
-# Three ratios in a few minutes, beside those kept in benchmarks/quick.json for this processor; BENCH="--keep" keeps these.
+# A few ratios in a few minutes, beside those kept in benchmarks/quick.json for this processor; BENCH="--keep" keeps these.
 bench-quick: .venv/bench
 	$(BIN)/python -m benchmarks quick $(BENCH)
 
@@ -93,6 +93,10 @@ docs: .venv/dev
 site: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
+# In dist/: a wheel for any system, and one for this Linux that brings the kernels, compiled for each kind of processor.
+wheels: .venv/wheels
+	$(BIN)/python tools/make_wheels.py
+
 .venv/demo: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo]'
 	touch $@
@@ -103,6 +107,10 @@ site: .venv/docs
 
 .venv/bench: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	touch $@
+
+.venv/wheels: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,wheels]'
 	touch $@
 
 .venv/docs: pyproject.toml constraints.txt | .venv/bin/python

@@ -74,6 +74,18 @@ def test_what_is_merely_slower_is_done_where_it_is_asked_for() -> None:
     assert "0.7x" in reason
 
 
+def test_a_kernel_that_the_wheel_brought_needs_no_compiler() -> None:
+    def said(facts: MachineFacts) -> tuple[str, str]:
+        (choice,) = (each for each in make_plan(facts).choices if each.choice == "compiled-attention")
+        return choice.value, choice.reason
+
+    bare = dataclasses.replace(LAPTOP, compiler="")
+    assert said(bare) == ("off", "there is no C compiler (cc, gcc or clang)")
+    assert said(dataclasses.replace(bare, prebuilt="x86-64-v3"))[0] == "on"
+    assert "built for x86-64-v3" in said(dataclasses.replace(LAPTOP, prebuilt="x86-64-v3"))[1]
+    assert "compiled once by /usr/bin/cc" in said(LAPTOP)[1]
+
+
 @pytest.mark.parametrize("name", sorted(HAND_WRITTEN | {"bfloat16"}))
 def test_what_is_impossible_on_the_device_is_refused_and_never_replaced(name: str) -> None:
     with pytest.raises(SpecError, match=name) as caught:

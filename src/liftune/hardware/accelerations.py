@@ -40,8 +40,9 @@ def _not_a_cpu(facts: MachineFacts, device: str) -> str:
     return "" if device == "cpu" else FOR_CPUS
 
 
-def _no_compiler(facts: MachineFacts, device: str) -> str:
-    return _not_a_cpu(facts, device) or ("" if facts.compiler else "there is no C compiler (cc, gcc or clang)")
+def _no_kernel(facts: MachineFacts, device: str) -> str:
+    there = facts.prebuilt or facts.compiler
+    return _not_a_cpu(facts, device) or ("" if there else "there is no C compiler (cc, gcc or clang)")
 
 
 def _no_bfloat16(facts: MachineFacts, device: str) -> str:
@@ -151,14 +152,13 @@ def pooled_dropout(facts: MachineFacts, device: str, dtype: str) -> Decision:
 
 
 @ACCELERATIONS.entry(
-    "compiled-attention", summary="An attention kernel that is compiled for this processor.", lacks=_no_compiler
+    "compiled-attention", summary="An attention kernel that is compiled for this processor.", lacks=_no_kernel
 )
 def compiled_attention(facts: MachineFacts, device: str, dtype: str) -> Decision:
-    """Where there is a C compiler; whether it is faster is measured where a model is at hand."""
-    lacks = _no_compiler(facts, device)
-    return (
-        (False, lacks) if lacks else (True, f"compiled once by {facts.compiler}: no attention weight leaves the cache")
-    )
+    """Where the wheel brought it or a C compiler is; whether it is faster is measured where a model is at hand."""
+    lacks = _no_kernel(facts, device)
+    made = f"built for {facts.prebuilt}" if facts.prebuilt else f"compiled once by {facts.compiler}"
+    return (False, lacks) if lacks else (True, f"{made}: no attention weight leaves the cache")
 
 
 @ACCELERATIONS.entry(

@@ -1,9 +1,9 @@
-"""A C source of ours as a library for this very processor: built where a compiler is at hand, once, and kept.
+"""A C source of ours as a library: one that a wheel brought, or built here for this very processor, once, and kept.
 
 In: a source file, definitions.  Out: the library, loaded; or why there is none.
-Not here: what is computed (models/packed/attention.c), whether it pays (measure.py).
+Not here: what is computed (models/packed/attention.c), whether it pays (measure.py), what a wheel brings (prebuilt.py).
 
-What is loaded runs as this user, so that it is only taken from a folder that nobody else can write to.
+What is loaded runs as this user, so that what was built here is only taken from a folder that nobody else can write to.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import hashlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from liftune.hardware.measure import cache_folder
+from liftune.hardware.prebuilt import FLAGS, find_prebuilt
 from liftune.hardware.processor import find_compiler, processor_flags, processor_name
 
-#: No -ffast-math: it would let this process round the smallest numbers to zero, and drop tests for what is no number.
-FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-w")
 #: Ways to ask for all that this processor can; compilers know one or the other.
 NATIVE = ("-march=native", "-mcpu=native")
 #: Seconds after which a compiler is given up.
@@ -32,18 +31,24 @@ class NotBuiltError(Exception):
 
 
 def load_library(source: Path, definitions: Mapping[str, int], *, folder: Path | None = None) -> ctypes.CDLL:
-    """The library of a source, built unless it is there.
+    """The library of a source: the wheel's, where it brought one for this kind of processor; else built here.
 
     Args:
         definitions: names and numbers that the compiler is given (-DNAME=NUMBER).
-        folder: where libraries are kept; None is `compiled` in the user's cache folder for liftune.
+        folder: where libraries that are built here are kept; None is `compiled` in the user's cache folder for liftune.
 
     Raises:
         NotBuiltError: there is no compiler, it failed, or its folder is no place for code.
     """
+    brought, unread = find_prebuilt(source, definitions), ""
+    if brought is not None:
+        try:
+            return ctypes.CDLL(str(brought))
+        except OSError as error:  # damaged, or of a C library that is newer than this system's
+            unread = f", and what the wheel brought cannot be loaded ({error})"
     compiler = find_compiler()
     if not compiler:
-        raise NotBuiltError("there is no C compiler (cc, gcc or clang)")
+        raise NotBuiltError(f"there is no C compiler (cc, gcc or clang){unread}")
     folder = folder or cache_folder() / "compiled"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,23 +82,33 @@ def _key(source: Path, definitions: Mapping[str, int], compiler: str) -> str:
 
 
 def _build(source: Path, definitions: Mapping[str, int], compiler: str, library: Path) -> None:
-    """Compile under another name first: several processes may do it at once."""
-    defined = [f"-D{name}={value}" for name, value in definitions.items()]
+    """For this very processor, under another name first: several processes may do it at once."""
     said = ""
     with tempfile.TemporaryDirectory(dir=library.parent) as place:
         built = Path(place) / library.name
         for native in NATIVE:
-            command = [compiler, *FLAGS, native, *defined, str(source), "-o", str(built), "-lm"]
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE)
-            except subprocess.TimeoutExpired:
-                raise NotBuiltError(f"{compiler} took more than {PATIENCE} seconds") from None
-            if done.returncode == 0:
+            complaint = build(source, definitions, compiler, (native,), built)
+            if not complaint:
                 built.chmod(0o500)
                 os.replace(built, library)
                 return
-            said = said or _complaint(done.stderr) or f"exit code {done.returncode}"
+            said = said or complaint
     raise NotBuiltError(f"{compiler} failed: {said}")
+
+
+def build(source: Path, definitions: Mapping[str, int], compiler: str, options: Sequence[str], library: Path) -> str:
+    """Compile a source with these options; returns what the compiler complains of, empty where the library is there.
+
+    Raises:
+        NotBuiltError: the compiler does not end.
+    """
+    defined = [f"-D{name}={value}" for name, value in definitions.items()]
+    command = [compiler, *FLAGS, *options, *defined, str(source), "-o", str(library), "-lm"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise NotBuiltError(f"{compiler} took more than {PATIENCE} seconds") from None
+    return _complaint(done.stderr) or f"exit code {done.returncode}" if done.returncode else ""
 
 
 def _complaint(printed: str) -> str:

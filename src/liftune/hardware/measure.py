@@ -29,6 +29,7 @@ import platformdirs
 import torch
 
 from liftune.hardware.memory import Room, room
+from liftune.hardware.prebuilt import prebuilt_kind
 from liftune.hardware.processor import find_compiler, processor_name
 from liftune.json_text import parse_json
 
@@ -55,6 +56,8 @@ class MachineFacts:
     """How many devices cuda has."""
     compiler: str = ""
     """Of C; empty where there is none."""
+    prebuilt: str = ""
+    """The kind of processor for which the wheel brought kernels and which this one is of; empty where there is none."""
 
 
 def measure_machine(*, cache: Path | None = None, remeasure: bool = False) -> MachineFacts:
@@ -67,8 +70,9 @@ def measure_machine(*, cache: Path | None = None, remeasure: bool = False) -> Ma
     kept = _kept(cache)
     with contextlib.suppress(TypeError, KeyError):
         if not remeasure and kept["facts"]["devices"] == list(_devices()):
-            now = {"devices": _devices(), "accelerators": torch.cuda.device_count(), "compiler": find_compiler()}
-            return MachineFacts(**{**kept["facts"], **now})
+            now = {"devices": _devices(), "accelerators": torch.cuda.device_count()}
+            installed = {"compiler": find_compiler(), "prebuilt": prebuilt_kind()}
+            return MachineFacts(**{**kept["facts"], **now, **installed})
     facts = measure()
     if remeasure:
         kept.pop("ratios", None)
@@ -271,6 +275,7 @@ def measure() -> MachineFacts:
         accelerator_bfloat16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False),
         accelerators=torch.cuda.device_count(),
         compiler=find_compiler(),
+        prebuilt=prebuilt_kind(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,9 @@ from packed_models import EVERYTHING, ROWS, assert_alike, attached, learnt, reas
 from torch import Tensor
 
 from liftune.errors import ModelError
-from liftune.hardware.compiler import NotBuiltError
+from liftune.hardware.compiler import NotBuiltError, build
 from liftune.hardware.plan import Plan
+from liftune.hardware.prebuilt import Kind, kinds_here
 from liftune.hardware.processor import find_compiler
 from liftune.models.packed import compiled
 from liftune.models.packed.attention import TILED, Attention
@@ -90,6 +92,23 @@ def test_the_kernel_computes_what_tiles_compute_exactly(
         computed(kernel(size, dtype), lengths, size, getattr(torch, dtype), rate), exact, strict=True
     ):
         assert float((found - wanted).abs().max()) <= tolerance * float(wanted.abs().max())
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.name) for kind in kinds_here()])
+@pytest.mark.parametrize("size", compiled.SHIPPED)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 3e-2)])
+def test_what_wheels_bring_computes_what_tiles_compute_exactly(
+    kind: Kind, size: int, dtype: str, tolerance: float, tmp_path: Path
+) -> None:
+    """Each for the kinds of processors that this one is of."""
+    library = tmp_path / "attention.so"
+    given = compiled.definitions(size, dtype)
+    assert not build(compiled.SOURCE, given, find_compiler(), (*kind.options, "-s"), library)
+    brought = CompiledAttention(ctypes.CDLL(str(library)), size, getattr(torch, dtype))
+    for lengths in (LENGTHS["short"], LENGTHS["long"]):
+        exact = computed(TILED, lengths, size, getattr(torch, dtype), 0.3, wide=True)
+        for found, wanted in zip(computed(brought, lengths, size, getattr(torch, dtype), 0.3), exact, strict=True):
+            assert float((found - wanted).abs().max()) <= tolerance * float(wanted.abs().max())
 
 
 def test_any_number_of_threads_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

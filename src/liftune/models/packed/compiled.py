@@ -35,6 +35,8 @@ SOURCE = Path(__file__).with_name("attention.c")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 #: The size of a head is a multiple of the numbers of a SIMD register.
 LANES = 8
+#: Sizes of heads for which wheels bring the kernel: MiniLM's and its like, and nearly all others'.
+SHIPPED = (32, 64)
 #: Fewer multiplications than these are not worth a second thread.
 WORTH_A_THREAD = 2**20
 #: Lengths of the rows by which it is compared with tiles, and largest difference relative to the largest number.
@@ -195,7 +197,7 @@ def compiled_attention(size: int, dtype: str) -> CompiledAttention | str:
     if size % LANES:
         return f"a head of {size} numbers is no multiple of {LANES}"
     try:
-        library = load_library(SOURCE, {"HEAD": size, **({"BFLOAT16": 1} if dtype == "bfloat16" else {})})
+        library = load_library(SOURCE, definitions(size, dtype))
     except NotBuiltError as reason:
         return str(reason)
     kernel = CompiledAttention(library, size, DTYPES[dtype])
@@ -205,6 +207,11 @@ def compiled_attention(size: int, dtype: str) -> CompiledAttention | str:
             return "the compiled kernel gave other numbers than torch"
     ratio = kept_ratio(Path(library._name).name, tiles, other)
     return kernel if ratio > 1 else f"measured {ratio:.2f}x as fast as torch's kernels in {dtype}"
+
+
+def definitions(size: int, dtype: str) -> dict[str, int]:
+    """What the kernel is compiled with for heads of a size and a precision of DTYPES."""
+    return {"HEAD": size, **({"BFLOAT16": 1} if dtype == "bfloat16" else {})}
 
 
 def _trial(attention: Attention, size: int, dtype: torch.dtype) -> Callable[[], tuple[Tensor, Tensor]]:
