@@ -14,7 +14,7 @@ from pathlib import Path
 
 MODES = {
     "speed": "rows and tokens a second and peak memory of every contender",
-    "quick": "three ratios in a few minutes, beside those that were last kept for this processor",
+    "quick": "a few ratios in a few minutes, beside those that were last kept for this processor",
     "gpu": "all of these that a CUDA device is asked, in ten minutes and one JSON",
     "accuracy": "test accuracy of two contenders over seeds, and the interval of their difference",
     "time-to-accuracy": "seconds to the validation accuracy that best stock ends with",

@@ -1,8 +1,9 @@
-"""Quick: three ratios in a few minutes, beside those that were last kept for this processor.
+"""Quick: a few ratios in a few minutes, beside those that were last kept for this processor.
 
     train, short rows     rows a second of ours over plain PEFT's (`stock`), on the sample's texts
     train, long rows      the same on texts of many of them, joined
     predict               the time of a transformers pipeline over that of `liftune predict`, on one run
+    attention             the time of tiles over that of the compiled kernel, for each kind of processor that this is of
 
 A ratio within a round hardly depends on what else the machine does; a rate would.
 In: what was kept (quick.json beside this file).  Out: a table; 1 where even the best round is below SLOWER of what was
@@ -18,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import predict, rows, show, speed
+from benchmarks import kernel, predict, rows, show, speed
 from benchmarks.contender import launch
 from benchmarks.search import USUAL
 from benchmarks.summary import Spread, ratios
@@ -69,6 +70,7 @@ def measured(arguments: argparse.Namespace, launch: speed.Launch = launch) -> di
                 raise SystemExit(f"benchmarks: {[each.missing for part in results.values() for each in part]}")
             found[f"train, {length} rows"] = ratio
         found["predict"] = predicting(arguments, Path(scratch))
+    found |= kernel.against_tiles(arguments.repeats)
     return {"ratios": found, "threads": results["ours"][0].threads}
 
 
@@ -117,7 +119,10 @@ def told(now: Ratios, before: Ratios, machine: str) -> list[str]:
                 "slower" if name in slower else "as before" if name in before else "new",
             )
         )
-    notes = ["medians and ranges over rounds; train: times plain PEFT's rows a second, predict: times a pipeline"]
+    notes = [
+        "medians and ranges over rounds; train: times plain PEFT's rows a second, predict: times a pipeline; "
+        "attention: times tiles, one thread"
+    ]
     if not before:
         notes.append("nothing is kept for this processor: --keep keeps these")
     show.table(f"Quick check, {machine}", ("work", "now", "kept", ""), lines, notes)

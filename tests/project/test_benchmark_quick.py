@@ -13,9 +13,14 @@ from tiny_models import save_tiny
 sys.path.insert(0, str(Path(__file__).parents[2]))  # benchmarks/ is run from the checkout, and not installed
 
 from benchmarks import __main__ as command
-from benchmarks import quick
+from benchmarks import kernel, quick
 from benchmarks.summary import Spread
 from benchmarks.work import Result, Work
+from liftune.hardware.prebuilt import kinds_here
+from liftune.hardware.processor import find_compiler
+from liftune.models.packed.compiled import DTYPES
+
+KERNEL = "attention in float32, x86-64-v3"
 
 
 def rates(work: Work) -> Result:
@@ -26,10 +31,11 @@ def rates(work: Work) -> Result:
 
 @pytest.fixture
 def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Run it with a launcher, and a ratio of predict; the exit code."""
+    """Run it with a launcher, and ratios of predict and of the kernel; the exit code."""
 
-    def run(*given: str, launch=rates, predict: float = 3.0) -> int:
+    def run(*given: str, launch=rates, predict: float = 3.0, attention: float = 1.7) -> int:
         monkeypatch.setattr(quick, "predicting", lambda *_: Spread(predict, predict, predict))
+        monkeypatch.setattr(kernel, "against_tiles", lambda _: {KERNEL: Spread(attention, attention, attention)})
         measured = quick.measured
         monkeypatch.setattr(quick, "measured", lambda arguments: measured(arguments, launch))
         code = command.main(["quick", "--kept", str(tmp_path / "kept.json"), *given])
@@ -50,10 +56,11 @@ def test_what_is_kept_is_shown_beside_what_is_measured(check, tmp_path: Path, ca
         "train, short rows": 4.0,
         "train, long rows": 2.0,
         "predict": 3.0,
+        KERNEL: 1.7,
     }
     capsys.readouterr()
     assert check() == 0
-    assert capsys.readouterr().out.count("as before") == 3
+    assert capsys.readouterr().out.count("as before") == 4
 
 
 def test_what_costs_speed_is_seen(check, capsys: pytest.CaptureFixture[str]):
@@ -69,6 +76,7 @@ def test_what_costs_speed_is_seen(check, capsys: pytest.CaptureFixture[str]):
     assert check("--keep", launch=slow) == 0
     assert check(launch=slow) == 0
     assert check(predict=2.0) == 1
+    assert check(attention=0.4, launch=slow) == 1
 
 
 def test_a_contender_that_fails_is_no_ratio(check):
@@ -89,6 +97,14 @@ def test_long_rows_are_many_short_ones_of_one_label(tmp_path: Path):
         parts = [text for text in labels if text in row["text"]]
         assert len(parts) >= quick.JOINED - 1
         assert {labels[text] for text in parts} == {row["label"]}
+
+
+@pytest.mark.skipif(not find_compiler(), reason="there is no C compiler")
+def test_the_kernel_is_timed_as_built_for_every_kind_that_this_processor_is_of(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(kernel, "LENGTHS", (20, 24))
+    found = kernel.against_tiles(1)
+    assert set(found) == {f"attention in {dtype}, {kind.name}" for kind in kinds_here() for dtype in DTYPES}
+    assert all(each.median > 0 for each in found.values())
 
 
 @pytest.mark.slow
