@@ -1,7 +1,7 @@
 """Libraries of a C source that were built beforehand, for kinds of processors: what a wheel for a system brings.
 
 In: a source, definitions, what this processor can.  Out: the path of the library that suits it best, or nothing.
-Not here: building for this very processor (compiler.py), which libraries a wheel brings (tools/make_wheels.py).
+Not here: building for this very processor (compiler.py), which libraries a wheel brings (`make wheels`).
 
 A library's name holds a hash of all that it was built of, so that one of another version is never taken.
 """
