@@ -120,7 +120,7 @@ INLINE vec add_product(vec total, words a, words b) {
 #define STEP 1
 typedef float word __attribute__((may_alias));
 typedef vec words;
-/* Not by memcpy: gcc goes through memory for it, where a register has 256 bits. */
+/* Not by memcpy: for AVX2 gcc copies two halves to the stack and reads them as one, which waits for both. */
 INLINE words load_words(const word *at) { return load(at); }
 INLINE words every(word x) { return all(x); }
 INLINE vec add_product(vec total, words a, words b) { return total + a * b; }
