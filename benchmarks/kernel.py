@@ -29,7 +29,7 @@ LENGTHS, HEADS, SIZE = (284, 285, 288, 288, 290, 293, 301), 12, 32
 
 
 def against_tiles(repeats: int) -> dict[str, Spread]:
-    """ "attention in DTYPE, built for KIND" -> the ratio; nothing where there is no compiler."""
+    """ "attention in DTYPE, KIND" -> the ratio; nothing where there is no compiler."""
     compiler = find_compiler()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

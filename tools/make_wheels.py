@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -82,7 +81,7 @@ def packed(folder: Path, place: Path) -> Path:
     """The wheel of a folder, which says that it is not for any system."""
     (facts,) = folder.glob("*.dist-info/WHEEL")
     text = facts.read_text(encoding="utf-8").replace("Root-Is-Purelib: true", "Root-Is-Purelib: false")
-    facts.write_text(re.sub(r"Tag: py3-none-any", f"Tag: py3-none-linux_{platform.machine()}", text), encoding="utf-8")
+    facts.write_text(text.replace("py3-none-any", f"py3-none-linux_{platform.machine()}"), encoding="utf-8")
     place.mkdir()
     run("wheel", "pack", "--dest-dir", str(place), str(folder))
     (wheel,) = place.glob("*.whl")
